@@ -16,6 +16,7 @@ from photochanger.entrypoints.http.auth.access import PublicAccess, access_of
 
 from tests.support import photos
 from tests.support.contract_compat import resolved
+from tests.support.plain_http import NO_TLS
 from tests.support.service import Service, serving
 
 CONTRACT = Path(__file__).parents[2] / "openapi" / "photochanger.yaml"
@@ -94,7 +95,7 @@ def test_the_documentation_page_asks_no_other_host(service: Service) -> None:
 
 
 def test_a_method_that_is_not_there_is_a_problem_with_the_allowed_ones(service: Service) -> None:
-    answer = httpx.delete(f"{service.address}/ingest/slot-001")
+    answer = httpx.delete(f"{service.address}/ingest/slot-001", verify=NO_TLS)
     assert answer.status_code == 405
     assert answer.headers["content-type"] == "application/problem+json"
     assert "POST" in answer.headers["allow"]

@@ -13,6 +13,7 @@ import psycopg
 from photochanger.adapters.postgres.database import MAX_CONNECTIONS
 
 from tests.support import photos
+from tests.support.plain_http import NO_TLS
 from tests.support.service import Service, serving
 
 _COUNT = """
@@ -52,7 +53,9 @@ def test_no_process_holds_more_than_the_documented_connections(postgres_url: str
         watching.start()
         try:
             credentials = {"username": "admin", "password": "a long admin password"}
-            token = httpx.post(f"{service.address}/api/login", json=credentials, timeout=180).json()["access_token"]
+            token = httpx.post(f"{service.address}/api/login", json=credentials, verify=NO_TLS, timeout=180).json()[
+                "access_token"
+            ]
             sent = [callers.submit(service.send, photo, f"slot-{1 + n % 4:03d}") for n in range(_PHOTOS)]
             reads = [callers.submit(read, service, token, path) for path in _READS for _ in range(4)]
             answers = [one.result().status_code for one in sent]

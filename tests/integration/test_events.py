@@ -14,6 +14,7 @@ import pytest
 from photochanger.adapters.postgres.database import MAX_CONNECTIONS
 
 from tests.support import photos
+from tests.support.plain_http import NO_TLS
 from tests.support.service import PASSWORD, Service, rows, serving
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +33,7 @@ def settings(postgres_url: str) -> dict[str, str]:
 
 async def token_of(service: Service) -> dict[str, str]:
     """The header of an administrator who signed in."""
-    async with httpx.AsyncClient(base_url=service.address, timeout=180) as client:
+    async with httpx.AsyncClient(base_url=service.address, verify=NO_TLS, timeout=180) as client:
         answer = await client.post("/api/login", json=_ADMIN)
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
@@ -61,7 +62,7 @@ async def ended(stream: AsyncIterator[tuple[str, dict[str, Any], str | None]]) -
 
 async def send(service: Service) -> str:
     """A photo's way to its picture; the job."""
-    async with httpx.AsyncClient(base_url=service.address, timeout=180) as client:
+    async with httpx.AsyncClient(base_url=service.address, verify=NO_TLS, timeout=180) as client:
         files = {"fileToUpload": photos.jpeg(320, 240)}
         answer = await client.post("/ingest/slot-001", data={"password": PASSWORD}, files=files)
         assert answer.status_code == 200, answer.text
@@ -75,7 +76,9 @@ async def test_two_hundred_listeners_cost_no_database_connection(
         header = await token_of(service)
         limits = httpx.Limits(max_connections=None)
         async with (
-            httpx.AsyncClient(base_url=service.address, headers=header, limits=limits, timeout=180) as client,
+            httpx.AsyncClient(
+                base_url=service.address, headers=header, limits=limits, verify=NO_TLS, timeout=180
+            ) as client,
             AsyncExitStack() as stack,
         ):
 
@@ -99,7 +102,7 @@ async def test_who_comes_back_to_another_process_is_told_what_was_missed(
     with serving(tmp_path / "first", **settings) as service:
         header = await token_of(service)
         async with (
-            httpx.AsyncClient(base_url=service.address, headers=header, timeout=180) as client,
+            httpx.AsyncClient(base_url=service.address, headers=header, verify=NO_TLS, timeout=180) as client,
             client.stream("GET", "/api/events") as answer,
         ):
             stream = messages(answer)
@@ -116,7 +119,7 @@ async def test_who_comes_back_to_another_process_is_told_what_was_missed(
     secret = (tmp_path / "first" / "secret.key").read_text().strip()
     with serving(tmp_path / "second", secret_key=secret, **settings) as service:
         async with (
-            httpx.AsyncClient(base_url=service.address, timeout=180) as client,
+            httpx.AsyncClient(base_url=service.address, verify=NO_TLS, timeout=180) as client,
             client.stream("GET", "/api/events", headers=header | {"Last-Event-ID": last or ""}) as answer,
         ):
             assert answer.status_code == 200, "the token was made by the other process"
@@ -129,7 +132,7 @@ async def test_a_stop_lets_listeners_go_and_waits_for_none_of_them(tmp_path: Pat
     with serving(tmp_path, **settings) as service:
         header = await token_of(service)
         async with (
-            httpx.AsyncClient(base_url=service.address, headers=header, timeout=180) as client,
+            httpx.AsyncClient(base_url=service.address, headers=header, verify=NO_TLS, timeout=180) as client,
             client.stream("GET", "/api/events") as answer,
         ):
             stream = messages(answer)

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.support import photos
+from tests.support.plain_http import NO_TLS
 from tests.support.service import HANG_SECONDS, PASSWORD, Service, environment, eventually, serving
 
 ROOT = Path(__file__).parents[2]
@@ -62,17 +63,18 @@ def test_the_mounting_example_serves_both_apps(tmp_path: Path) -> None:
         assert process.stdout is not None
         base = f"http://127.0.0.1:{process.stdout.readline().strip()}"
         eventually(lambda: answers(base))
-        assert "/photos" in httpx.get(base, timeout=180).text
+        assert "/photos" in httpx.get(base, verify=NO_TLS, timeout=180).text
         answer = httpx.post(
             f"{base}/photos/ingest/slot-001",
             data={"password": PASSWORD},
             files={"fileToUpload": photos.jpeg(640, 480)},
+            verify=NO_TLS,
             timeout=180,
         )
         assert answer.status_code == 200
         link = answer.headers["link"].partition(";")[0].strip("<>")
         assert link.startswith(f"{base}/photos/public/results/")
-        assert httpx.get(link, timeout=180).content == answer.content
+        assert httpx.get(link, verify=NO_TLS, timeout=180).content == answer.content
     finally:
         process.terminate()
         process.wait(HANG_SECONDS)
@@ -133,6 +135,6 @@ def test_the_client_example_lists_the_slots_and_follows_what_happens(tmp_path: P
 
 def answers(base: str) -> bool:
     try:
-        return httpx.get(base, timeout=180).status_code == 200
+        return httpx.get(base, verify=NO_TLS, timeout=180).status_code == 200
     except httpx.TransportError:
         return False

@@ -49,6 +49,7 @@ from tests.support.http_server import (
     running,
     until,
 )
+from tests.support.plain_http import NO_TLS
 
 pytestmark = pytest.mark.anyio
 
@@ -118,7 +119,7 @@ async def studio(home: Path, url: str) -> AsyncIterator[SimpleNamespace]:
         for slot in shipped_slots():
             if slot.id in SLOTS:
                 await change_route(slots, slot.id)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=NO_TLS, timeout=120) as client:
             yield SimpleNamespace(container=opened.container, provider=provider, client=client, settings=settings)
 
 

@@ -11,6 +11,7 @@ import pytest
 from photochanger.core.domain.accounts import MAX_FAILURES
 
 from tests.support import photos
+from tests.support.plain_http import NO_TLS
 from tests.support.service import HANG_SECONDS, PASSWORD, Service, rows, serving
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +25,7 @@ JPEG = photos.jpeg(640, 480)
 
 def client(service: Service, address: str) -> httpx.AsyncClient:
     """A client at this address of the loopback network."""
-    transport = httpx.AsyncHTTPTransport(local_address=address, limits=httpx.Limits(max_connections=8))
+    transport = httpx.AsyncHTTPTransport(local_address=address, limits=httpx.Limits(max_connections=8), verify=NO_TLS)
     return httpx.AsyncClient(base_url=service.address, transport=transport, timeout=HANG_SECONDS)
 
 

@@ -22,6 +22,7 @@ from PIL import Image
 
 from tests.support import photos
 from tests.support.builders import stored_file
+from tests.support.plain_http import NO_TLS
 from tests.support.relay import Relay
 from tests.support.service import Service, eventually, rows, serving, set_slot, set_window
 from tests.support.standins import gemini, openai, turbotext
@@ -157,7 +158,7 @@ def test_every_service_makes_its_picture_and_was_asked_rightly(stage: Stage) -> 
         assert stand_in.refused == []
     # The links that Turbotext fetched by end with their job, behind the guest's back.
     ((_, fields),) = stage.turbotext.queued.values()
-    eventually(lambda: httpx.get(fields["url"], timeout=180).status_code == 410)
+    eventually(lambda: httpx.get(fields["url"], verify=NO_TLS, timeout=180).status_code == 410)
     left = "select count(*) from photochanger.media_objects where removed_at is null"
     eventually(lambda: rows(stage.url, left) == [(0,)])
 

@@ -17,6 +17,7 @@ import pytest
 from photochanger.core.domain.slots.slot import Route, RouteEntry
 
 from tests.support import photos
+from tests.support.plain_http import NO_TLS
 from tests.support.ports import kept_port
 from tests.support.retrying_proxy import RetryingProxy
 from tests.support.service import (
@@ -173,7 +174,7 @@ def test_a_rolling_restart_behind_a_retrying_proxy_loses_no_photo(
     answers: list[tuple[str, int, str]] = []
 
     def send_photos(proxy: RetryingProxy, camera: int) -> None:
-        with httpx.Client(timeout=HANG_SECONDS) as client:
+        with httpx.Client(verify=NO_TLS, timeout=HANG_SECONDS) as client:
             while not stopping.is_set():
                 key = uuid.uuid4().hex
                 answer = client.post(

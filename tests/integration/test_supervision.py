@@ -21,6 +21,7 @@ from photochanger.adapters.postgres import EmbeddedServer
 from photochanger.core.domain.slots.slot import Route, RouteEntry
 
 from tests.support import photos, stuck_provider
+from tests.support.plain_http import NO_TLS
 from tests.support.ports import kept_port
 from tests.support.service import (
     HANG_SECONDS,
@@ -71,7 +72,7 @@ def is_refused(port: int) -> bool:
 
 def replaced(service: Service, cause: str) -> bool:
     """Whether the metrics say that a worker was replaced for this cause."""
-    text = httpx.get(service.metrics, timeout=180).text
+    text = httpx.get(service.metrics, verify=NO_TLS, timeout=180).text
     return f'photochanger_workers_replaced_total{{cause="{cause}"}}' in text
 
 

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support import photos
 from tests.support.collector import Collector, collecting, facts
+from tests.support.plain_http import NO_TLS
 from tests.support.service import Service, command, environment, eventually, rows, serving, working
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -28,7 +29,7 @@ def figures(text: str) -> dict[str, dict[tuple[str, ...], float]]:
 
 
 def scraped(address: str) -> dict[str, dict[tuple[str, ...], float]]:
-    return figures(httpx.get(address, timeout=180).raise_for_status().text)
+    return figures(httpx.get(address, verify=NO_TLS, timeout=180).raise_for_status().text)
 
 
 def figures_of(service: Service) -> dict[str, dict[tuple[str, ...], float] | None]:
@@ -52,7 +53,11 @@ def figures_after(photos_sent: int) -> dict[str, dict[tuple[str, ...], float] | 
 
 def calls_with_exemplars(address: str) -> str:
     """The lines of calls to providers that show a trace."""
-    page = httpx.get(address, timeout=180, headers={"Accept": "application/openmetrics-text"}).raise_for_status().text
+    page = (
+        httpx.get(address, verify=NO_TLS, timeout=180, headers={"Accept": "application/openmetrics-text"})
+        .raise_for_status()
+        .text
+    )
     calls = "photochanger_provider_call_duration_seconds_bucket"
     return "\n".join(line for line in page.splitlines() if line.startswith(calls) and "trace_id" in line)
 
@@ -140,9 +145,13 @@ def test_a_worker_of_its_own_serves_its_figures(tmp_path: Path, postgres_url: st
     settings = {"database_url": postgres_url, "media_root": str(tmp_path / "media")}
     with serving(tmp_path, "--workers", "0", **settings) as service, working(tmp_path, **settings) as address:
         assert service.send(photos.jpeg(160, 120)).status_code == 200
-        eventually(lambda: "photochanger_jobs_ended_total" in figures(httpx.get(address, timeout=180).text))
+        eventually(
+            lambda: "photochanger_jobs_ended_total" in figures(httpx.get(address, verify=NO_TLS, timeout=180).text)
+        )
         assert "photochanger_jobs_ended_total" not in scraped(service.metrics)
-        openmetrics = httpx.get(address, timeout=180, headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+        openmetrics = httpx.get(
+            address, verify=NO_TLS, timeout=180, headers={"Accept": "application/openmetrics-text; version=1.0.0"}
+        )
         assert openmetrics.headers["content-type"].startswith("application/openmetrics-text")
         assert openmetrics.text.endswith("# EOF\n")
 

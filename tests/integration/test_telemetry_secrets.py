@@ -16,6 +16,7 @@ from photochanger.core.domain.slots.slot import Route, RouteEntry, Slot
 
 from tests.support import photos
 from tests.support.collector import Collector, collecting, facts
+from tests.support.plain_http import NO_TLS
 from tests.support.service import PASSWORD, Service, eventually, serving
 from tests.support.standins import gemini
 from tests.support.standins.server import Answer, Received, StandInServer, json_answer
@@ -135,7 +136,10 @@ def test_nothing_secret_and_no_picture_is_in_any_log_line_span_or_figure(tmp_pat
     with collecting() as collector:
         with opened(tmp_path, postgres_url, collector) as (service, stand_in, receiver):
             secrets = spend(service, stand_in, receiver)
-            pages = [httpx.get(service.metrics, timeout=180, headers={"Accept": kind}) for kind in ("text/plain", OPEN)]
+            pages = [
+                httpx.get(service.metrics, verify=NO_TLS, timeout=180, headers={"Accept": kind})
+                for kind in ("text/plain", OPEN)
+            ]
         told = {"log": service.log.read_bytes(), "export": b"".join(collector.bodies)}
     told |= {f"page {number}": page.content for number, page in enumerate(pages)}
     found = [(where, name) for where, text in told.items() for name, secret in secrets.items() if secret in text]

@@ -26,6 +26,7 @@ from packaging.requirements import Requirement
 from tests.support import dockerfile, photos
 from tests.support.compose_file import services, settings_of
 from tests.support.dockerfile import ROOT
+from tests.support.plain_http import NO_TLS
 from tests.support.ports import kept_port
 from tests.support.service import HANG_SECONDS, PASSWORD, eventually
 
@@ -197,6 +198,7 @@ def test_the_image_serves_works_and_is_watched_as_the_compose_file_has_it(
             f"http://127.0.0.1:{port}/ingest/slot-001",
             data={"password": PASSWORD},
             files={"fileToUpload": photos.jpeg(320, 240)},
+            verify=NO_TLS,
             timeout=180,
         )
         assert answer.status_code == 200, answer.text

@@ -45,6 +45,7 @@ from photochanger.entrypoints.process.file_limit import file_limit
 from tests.support import photos
 from tests.support.movable_clock import MovableClock
 from tests.support.picture_work import InProcess
+from tests.support.plain_http import NO_TLS
 from tests.support.service import LONG_WINDOW
 
 PASSWORD = "open sesame"
@@ -268,7 +269,7 @@ async def serving(
     app = create_app(Settings(home=home, ingest_password=PASSWORD, **chosen), adapters=behind)
     async with app.lifespan() as opened, running(app, places := await _places(opened, limits)) as port:
         unbounded = httpx.Limits(max_connections=None)
-        client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=180, limits=unbounded)
+        client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=NO_TLS, timeout=180, limits=unbounded)
         service = Service(
             opened, provider=provider, database=database, port=port, client=client, places=places, clock=clock
         )

@@ -18,6 +18,7 @@ from photochanger.adapters.telemetry import INSTRUMENTS
 from photochanger.adapters.telemetry.instruments import Kind
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.plain_http import NO_TLS
 from tests.support.service import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -125,7 +126,7 @@ class Prometheus:
     """A running Prometheus, asked by its HTTP API."""
 
     def __init__(self, address: str) -> None:
-        self._client = httpx.Client(base_url=address, timeout=180)
+        self._client = httpx.Client(base_url=address, verify=NO_TLS, timeout=180)
 
     def ready(self) -> bool:
         """Whether it answers questions."""

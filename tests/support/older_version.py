@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from tests.support import photos
+from tests.support.plain_http import NO_TLS
 
 ADMIN = {"username": "owner", "password": "a password from before"}
 INGEST_PASSWORD = "cameras from before"
@@ -90,7 +91,7 @@ def main(program: str, home: Path, backup: Path) -> None:
         try:
             assert process.stdout is not None
             listens = next(line for line in process.stdout if line.startswith("PhotoChanger listens on"))
-            with httpx.Client(base_url=listens.split()[-1], timeout=HANG_SECONDS) as client:
+            with httpx.Client(base_url=listens.split()[-1], verify=NO_TLS, timeout=HANG_SECONDS) as client:
                 configure(client)
                 photograph(client)
                 print(json.dumps(checked(client.get("/api/stats/slot-002"))["summary"]))

@@ -23,6 +23,8 @@ import httpx
 import psutil
 from PIL import Image, ImageStat
 
+from tests.support.plain_http import NO_TLS
+
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "examples" / "photobooth-app-plugin"
 REQUIREMENTS = ROOT / "requirements" / "photobooth-app.txt"
@@ -142,7 +144,7 @@ async def photobooth(folder: Path, **plugin: Any) -> AsyncIterator[Booth]:
             stderr=log,
         )
     try:
-        async with httpx.AsyncClient(timeout=HANG_SECONDS) as client:
+        async with httpx.AsyncClient(verify=NO_TLS, timeout=HANG_SECONDS) as client:
             booth = Booth(client, folder)
             client.base_url = await until(lambda: _address(process, booth))
             yield booth

@@ -15,6 +15,9 @@ from photochanger.adapters.postgres import EmbeddedServer, migrate
 
 TEMPLATE = "template_migrated"
 
+_NOT_CRASH_SAFE = ("fsync = off", "full_page_writes = off", "wal_compression = off")
+"""A database is made and dropped for each test, in a third of the processor time. Tests of crashes have own servers."""
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[EmbeddedServer]:
@@ -22,6 +25,10 @@ def postgres_server() -> Iterator[EmbeddedServer]:
     folder = Path(tempfile.mkdtemp(prefix="photochanger-tests-"))
     server = EmbeddedServer.start(folder / "postgres")
     try:
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            for setting in _NOT_CRASH_SAFE:
+                connection.execute(f"alter system set {setting}")
+            connection.execute("select pg_reload_conf()")
         server.ensure_database(TEMPLATE)
         migrate(server.url(TEMPLATE))
         yield server

@@ -22,6 +22,8 @@ from photochanger.adapters.postgres import Database, EmbeddedServer, PostgresSlo
 from photochanger.core.domain.slots.slot import Route, Slot
 from psycopg.types.json import Jsonb
 
+from tests.support.plain_http import NO_TLS
+
 PASSWORD = "a-test-password"
 
 HANG_SECONDS = 180
@@ -62,7 +64,7 @@ class Service:
         self.log = log
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.address, timeout=HANG_SECONDS)
+        return httpx.Client(base_url=self.address, verify=NO_TLS, timeout=HANG_SECONDS)
 
     def send(self, photo: bytes, slot_id: str = "slot-001", **headers: str) -> httpx.Response:
         """Hand in a photo as a camera does."""

@@ -16,6 +16,7 @@ import httpx
 
 from tests.support import photos
 from tests.support.commands import run_command
+from tests.support.plain_http import NO_TLS
 from tests.support.service import (
     HANG_SECONDS,
     LONG_WINDOW,
@@ -319,7 +320,7 @@ class _Started:
         return found[1]
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.address(), timeout=HANG_SECONDS)
+        return httpx.Client(base_url=self.address(), verify=NO_TLS, timeout=HANG_SECONDS)
 
 
 @contextmanager

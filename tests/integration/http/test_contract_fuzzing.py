@@ -23,6 +23,7 @@ from photochanger.entrypoints.http.ops.contract_file import contract_path
 from photochanger.entrypoints.http.protocol.query import cursor_of
 
 from tests.support.http_server import ADMIN_PASSWORD, FORM, PASSWORD, form, serving
+from tests.support.plain_http import NO_TLS
 from tests.support.service import HANG_SECONDS
 
 
@@ -49,7 +50,9 @@ def live(tmp_path: Path) -> Iterator[str]:
 
 def contract_of(live: str) -> dict[str, Any]:
     """The contract narrowed to what opens doors here: the right password, and a job that has a picture."""
-    joined = httpx.post(f"{live}/ingest/slot-001", timeout=HANG_SECONDS, content=form(), headers={"Content-Type": FORM})
+    joined = httpx.post(
+        f"{live}/ingest/slot-001", verify=NO_TLS, timeout=HANG_SECONDS, content=form(), headers={"Content-Type": FORM}
+    )
     assert joined.status_code == 200
     contract: dict[str, Any] = copy.deepcopy(yaml.safe_load(contract_path().read_text()))
     camera_form = contract["components"]["requestBodies"]["CameraForm"]
@@ -136,12 +139,16 @@ def test_hostile_requests_get_answers_of_the_contract(live: str, tmp_path: Path)
     (tmp_path / "hooks_of_this_run.py").write_text(_HOOKS)
     (tmp_path / "schemathesis.toml").write_text(_CONFIG)
     login = httpx.post(
-        f"{live}/api/login", timeout=HANG_SECONDS, json={"username": "admin", "password": ADMIN_PASSWORD}
+        f"{live}/api/login", verify=NO_TLS, timeout=HANG_SECONDS, json={"username": "admin", "password": ADMIN_PASSWORD}
     )
     token = login.json()["access_token"]
     own = {"Authorization": f"Bearer {token}"}
     added = httpx.post(
-        f"{live}/api/admins", timeout=HANG_SECONDS, headers=own, json={"username": "grace", "role": "viewer"}
+        f"{live}/api/admins",
+        verify=NO_TLS,
+        timeout=HANG_SECONDS,
+        headers=own,
+        json={"username": "grace", "role": "viewer"},
     )
     assert added.status_code == 201
     found = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])])

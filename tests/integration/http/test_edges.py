@@ -16,6 +16,7 @@ from photochanger.core.ports.media_service import MediaService
 
 from tests.support.administration import Administrator, described
 from tests.support.http_server import FORM, PASSWORD, Service, form, running, serving
+from tests.support.plain_http import NO_TLS
 from tests.support.service import HANG_SECONDS, LONG_WINDOW
 
 pytestmark = pytest.mark.anyio
@@ -170,7 +171,11 @@ async def test_mounted_in_another_app_links_carry_the_prefix(tmp_path: Path, kep
         path = scope["path"] if kept else scope["path"].removeprefix("/photos")
         await photochanger({**scope, "root_path": "/photos", "path": path}, receive, send)
 
-    async with photochanger.lifespan(), running(host) as port, httpx.AsyncClient(timeout=HANG_SECONDS) as client:
+    async with (
+        photochanger.lifespan(),
+        running(host) as port,
+        httpx.AsyncClient(verify=NO_TLS, timeout=HANG_SECONDS) as client,
+    ):
         base = f"http://127.0.0.1:{port}/photos"
         answer = await client.post(f"{base}/ingest/slot-001", content=form(), headers={"Content-Type": FORM})
         assert answer.status_code == 200, answer.text

@@ -20,6 +20,7 @@ from photochanger.entrypoints.http import patience
 from tests.support.api_routes import filled, routes
 from tests.support.fault_relay import FaultRelay
 from tests.support.http_server import ADMIN_PASSWORD, PASSWORD, QuickHasher, running
+from tests.support.plain_http import NO_TLS
 from tests.support.service import HANG_SECONDS, rows
 
 pytestmark = pytest.mark.anyio
@@ -83,7 +84,7 @@ async def client(
     async with (
         app.lifespan(),
         running(app) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=HANG_SECONDS) as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=NO_TLS, timeout=HANG_SECONDS) as client,
     ):
         token = (await client.post("/api/login", json=CREDENTIALS)).json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"

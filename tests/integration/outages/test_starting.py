@@ -24,6 +24,7 @@ from sqlalchemy import text
 
 from tests.support.builders import new_job
 from tests.support.fault_relay import FaultRelay
+from tests.support.plain_http import NO_TLS
 from tests.support.postgres_backend import open_backend
 from tests.support.postgres_server import fresh_database
 from tests.support.service import HANG_SECONDS, command, environment, eventually
@@ -131,7 +132,7 @@ def test_generated_passwords_are_printed_although_the_reply_to_their_storing_was
             (_, ingest), (_, admin) = said
             name, _, password = admin.partition(", password: ")
             address = log.read_text().partition("listens on ")[2].split()[0]
-            with httpx.Client(base_url=address, timeout=HANG_SECONDS) as client:
+            with httpx.Client(base_url=address, verify=NO_TLS, timeout=HANG_SECONDS) as client:
                 assert client.post("/api/login", json={"username": name, "password": password}).status_code == 200
                 form = {"data": {"password": ingest}, "files": {"fileToUpload": b"no picture"}}
                 assert client.post("/ingest/slot-001", **form).status_code == 415, "not 401"

@@ -8,6 +8,7 @@ import httpx
 
 from tests.support.chaos.form import ADMIN, Form
 from tests.support.chaos.pace import until
+from tests.support.plain_http import NO_TLS
 
 ENTRY_SECONDS = 60
 _PATIENCE_SECONDS = 20.0
@@ -63,7 +64,9 @@ class Administrator:
         async def ask() -> list[Any]:
             nonlocal problem
             try:
-                async with httpx.AsyncClient(base_url=self._form.address, timeout=_PATIENCE_SECONDS) as client:
+                async with httpx.AsyncClient(
+                    base_url=self._form.address, verify=NO_TLS, timeout=_PATIENCE_SECONDS
+                ) as client:
                     sent = {**self.headers, **(headers or {})}
                     answer = await client.request(method, path, json=json, headers=sent)
             except httpx.HTTPError as error:

@@ -10,6 +10,7 @@ from random import Random
 import httpx
 
 from tests.support.chaos.pace import pause
+from tests.support.plain_http import NO_TLS
 from tests.support.standins.server import Answer, Received, StandInServer
 
 _STUMBLES = 0.1
@@ -69,7 +70,7 @@ class EventReader:
     async def _read_stream(self) -> None:
         headers = {**self._headers, **({"Last-Event-ID": self._last} if self._last else {})}
         async with (
-            httpx.AsyncClient(base_url=self._address, timeout=_SILENCE_SECONDS) as client,
+            httpx.AsyncClient(base_url=self._address, verify=NO_TLS, timeout=_SILENCE_SECONDS) as client,
             client.stream("GET", "/api/events", headers=headers) as answer,
         ):
             if answer.status_code != 200:

@@ -14,6 +14,7 @@ import httpx
 
 from tests.support.cluster.balancer import Balancer
 from tests.support.pgbouncer import PgBouncer
+from tests.support.plain_http import NO_TLS
 from tests.support.ports import bound_to
 from tests.support.postgres_pair import running_alone, stopped_data
 from tests.support.seaweedfs import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedServer
@@ -150,5 +151,5 @@ def _worker(home: Path, shared: Mapping[str, str]) -> Program:
 
 def _ready(url: str) -> bool:
     with contextlib.suppress(httpx.HTTPError):
-        return httpx.get(url, timeout=HANG_SECONDS).status_code == 200
+        return httpx.get(url, verify=NO_TLS, timeout=HANG_SECONDS).status_code == 200
     return False

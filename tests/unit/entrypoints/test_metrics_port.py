@@ -14,6 +14,8 @@ from photochanger.core.domain.errors import ConfigurationError
 from photochanger.entrypoints.metrics import relay
 from photochanger.entrypoints.metrics.relay import served
 
+from tests.support.plain_http import NO_TLS
+
 pytestmark = pytest.mark.anyio
 
 
@@ -31,7 +33,7 @@ class Collector:
 
 
 async def fetched(address: str) -> httpx.Response:
-    async with httpx.AsyncClient(timeout=60) as client:
+    async with httpx.AsyncClient(verify=NO_TLS, timeout=60) as client:
         return await client.get(address, headers={"Accept": "anything"})
 
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.support import photos
+from tests.support.plain_http import NO_TLS
 from tests.support.standins.comfyui import ComfyuiStandIn, Generation
 from tests.support.standins.comfyui_nodes import workflow
 
@@ -57,7 +58,7 @@ WRONG: dict[str, Change] = {
 
 @pytest.mark.parametrize("change", WRONG.values(), ids=WRONG)
 async def test_wrong_work_is_refused(change: Change) -> None:
-    async with ComfyuiStandIn() as service, httpx.AsyncClient(base_url=service.url, timeout=180) as http:
+    async with ComfyuiStandIn() as service, httpx.AsyncClient(base_url=service.url, verify=NO_TLS, timeout=180) as http:
         body = await right(http)
         change(body)
         assert (await http.post("/prompt", json=body)).status_code == 400
@@ -65,7 +66,7 @@ async def test_wrong_work_is_refused(change: Change) -> None:
 
 
 async def test_work_is_taken_once_and_with_a_fresh_seed() -> None:
-    async with ComfyuiStandIn() as service, httpx.AsyncClient(base_url=service.url, timeout=180) as http:
+    async with ComfyuiStandIn() as service, httpx.AsyncClient(base_url=service.url, verify=NO_TLS, timeout=180) as http:
         first = await right(http)
         assert (await http.post("/prompt", json=first)).status_code == 200
         assert (await http.post("/prompt", json=first)).status_code == 400
@@ -86,7 +87,7 @@ async def test_work_is_taken_once_and_with_a_fresh_seed() -> None:
     ids=["for ever", "no type", "another field", "no name of its own", "another type", "a place"],
 )
 async def test_wrong_uploads_are_refused(options: dict[str, Any]) -> None:
-    async with ComfyuiStandIn() as service, httpx.AsyncClient(base_url=service.url, timeout=180) as http:
+    async with ComfyuiStandIn() as service, httpx.AsyncClient(base_url=service.url, verify=NO_TLS, timeout=180) as http:
         assert (await uploaded(http, **options)).status_code == 400
 
 
@@ -103,14 +104,17 @@ async def test_wrong_uploads_are_refused(options: dict[str, Any]) -> None:
     ],
 )
 async def test_work_of_others_cannot_be_stopped(path: str, body: dict[str, Any]) -> None:
-    async with ComfyuiStandIn() as service, httpx.AsyncClient(base_url=service.url, timeout=180) as http:
+    async with ComfyuiStandIn() as service, httpx.AsyncClient(base_url=service.url, verify=NO_TLS, timeout=180) as http:
         service.work_for_another_guest()
         assert (await http.post(path, json=body)).status_code == 400
         assert (service.running, len(service.refused)) == ("other-guest", 1)
 
 
 async def test_old_versions_are_never_asked_to_interrupt() -> None:
-    async with ComfyuiStandIn(Generation.OLD) as service, httpx.AsyncClient(base_url=service.url, timeout=180) as http:
+    async with (
+        ComfyuiStandIn(Generation.OLD) as service,
+        httpx.AsyncClient(base_url=service.url, verify=NO_TLS, timeout=180) as http,
+    ):
         body = await right(http)
         await http.post("/prompt", json=body)
         assert (await http.post("/interrupt", json={"prompt_id": body["prompt_id"]})).status_code == 400
@@ -118,6 +122,6 @@ async def test_old_versions_are_never_asked_to_interrupt() -> None:
 
 @pytest.mark.parametrize("name", ["Origin", "Cookie", "Authorization", "X-API-Key"])
 async def test_no_request_has_an_origin_or_shows_a_key_for_nothing(name: str) -> None:
-    async with ComfyuiStandIn() as service, httpx.AsyncClient(base_url=service.url, timeout=180) as http:
+    async with ComfyuiStandIn() as service, httpx.AsyncClient(base_url=service.url, verify=NO_TLS, timeout=180) as http:
         assert (await http.get("/queue")).status_code == 200
         assert (await http.get("/queue", headers={name: "http://elsewhere.example"})).status_code in (400, 403)
