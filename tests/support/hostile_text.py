@@ -72,7 +72,10 @@ NOT_FOR_TEXT = {
     "entrypoints.http.protocol.query.several": "takes a type of words",
     "entrypoints.logging_setup.set_up_logging": "changes the process",
     "entrypoints.logging_setup.correlated": "is a context of texts that it does not read",
-    "entrypoints.http.protocol.etag.json_response": "encodes what the service itself says",
+    **{
+        f"entrypoints.http.protocol.etag.{name}": "sends what the service itself says"
+        for name in ("json_response", "_tagged")
+    },
     "entrypoints.http.protocol.query._given": "takes a type",
     "adapters.providers.schemas._inlined": "works on schemas of our own",
 }
