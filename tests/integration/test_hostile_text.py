@@ -11,18 +11,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-# Few: each makes all samples again.
 PACKAGES = {
     "providers": ("adapters.providers", "adapters.http_client", "adapters.webhooks"),
-    "domain and http": (
-        "core.domain",
-        "entrypoints.http.protocol",
-        "entrypoints.http.ingest",
-        "entrypoints.http.auth.session_cookie",
-        "entrypoints.strict_json",
-        "entrypoints.logging_setup",
-        "entrypoints.cli.send.response",
-    ),
+    "domain": ("core.domain",),
+    "http": ("entrypoints.http.protocol", "entrypoints.http.ingest", "entrypoints.http.auth.session_cookie"),
+    "rest": ("entrypoints.strict_json", "entrypoints.logging_setup", "entrypoints.cli.send.response"),
     "regular expressions": ("patterns",),
 }
 

@@ -186,8 +186,8 @@ def _blocked_shape(text: str) -> dict[str, Any]:
     return {"promptFeedback": {"blockReason": text}, "responseId": text}
 
 
-def samples(text: str) -> dict[Any, list[Any]]:
-    """Values by the annotation of a parameter."""
+def samples(text: str, *, answers: bool) -> dict[Any, list[Any]]:
+    """Values by the annotation of a parameter; `answers` of services take half a second to make."""
     pairs = [(text, text), ("user-agent", text), ("password", text), ("guest", text)]
     headers = dict.fromkeys(_HEADERS, text)
     anything: list[Any] = [text, _answer(text), [_answer(text)]]
@@ -245,8 +245,9 @@ def samples(text: str) -> dict[Any, list[Any]]:
         "litestar.connection.base.ASGIConnection[Any, Any, Any, Any]": [ASGIConnection(_scope(text))],
         "litestar.connection.request.Request[Any, Any, Any]": [Request(_scope(text))],
     }
-    answer = "adapters.http_client.messages.Answer[adapters.http_client.picture_json.PictureJson]"
-    found[answer] = found["adapters.http_client.messages.Answer[Any]"] = _json_answers(text)
+    if answers:
+        answer = "adapters.http_client.messages.Answer[adapters.http_client.picture_json.PictureJson]"
+        found[answer] = found["adapters.http_client.messages.Answer[Any]"] = _json_answers(text)
     found |= comfyui_samples(text)
     models = _models()
     found |= {f"adapters.providers.catalogue.Catalogue[{preset}]": [models] for preset in _PRESETS}
